@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Stitched blocks (cpu/engine/stitch_wasm.c): functions of hot blocks, whose bodies are copies of the module's own handlers,
-// one behind the other. What an operation says, and where it is, are constants there; a tail call of the next handler is a
-// branch to its copy. The compiler of the JavaScript engine does the rest. A function looks like this:
+// Stitched blocks (cpu/engine/stitch_wasm.c): functions of hot blocks, whose bodies are copies of the module's own
+// handlers, one behind the other. What an operation says, and where it is, are constants there; a tail call of the
+// next handler is a branch to its copy. The compiler of the JavaScript engine does the rest. A function looks like this:
 //
 //     loop
 //       block block block             a block for each copy
@@ -19,7 +19,7 @@ const OP_BYTES = 32, OP_BYTES_SHIFT = 5, RUN = 0, DST = 4, COST = 4, TARGET = 24
 const C = 0, O = 1, N = 2, LAST = 3;
 const I32 = 0x7f, I64 = 0x7e, F32 = 0x7d, F64 = 0x7c;
 const BATCH = 48;          // blocks in a module
-const HANDLER_BYTES = 1200;      // bytes of a handler that is copied
+const HANDLER_BYTES = 1200; // bytes of a handler that is copied
 const OLDEST = 20;         // ms that a block waits for others
 const TABLE_GROWS = 2048;
 
@@ -334,13 +334,20 @@ function parse(code, kind, [from, to]) {
 		} else if (!(op <= 0x01 || op === W.ELSE || op === W.END || op === W.RETURN || op === W.DROP || op === W.SELECT || op >= 0x45 && op <= 0xc4)) {
 			return null;
 		}
-		if (op === W.CALL_INDIRECT && i.a === kind || op === W.CALL && i.a >= code.imported && code.kinds[i.a - code.imported] === kind)
+		if (op === W.CALL_INDIRECT && i.a === kind || op === W.CALL && code.kinds[i.a - code.imported] === kind)
 			return null;
 		i.to = r.at;
 		list.push(i);
 	}
 	return { locals, list, sets };
 }
+
+/** Instructions that only make a value. */
+const QUIET = new Set([W.GET, W.SELECT, W.GLOBAL_GET]);
+for (let op = W.I32_CONST; op <= 0xc4; op++)
+	QUIET.add(op);
+for (let op = W.I32_LOAD; op <= W.I64_LOAD32_U; op++)
+	QUIET.add(op);
 
 /** Kinds of values: unknown, an address in this operation, in the processor, a number; unknown, loaded from an operation. */
 const UNKNOWN = 0, OPERATION = 1, PROCESSOR = 2, NUMBER = 3, LOADED = 4;
@@ -353,7 +360,6 @@ class Known {
 		this.v = v;
 	}
 }
-
 
 /** The function of one block: COUNT operations from FIRST on. */
 class BlockFunction {
@@ -400,7 +406,8 @@ class BlockFunction {
 		for (let k = 0; k < bodies.length; k++)
 			out.put(W.BLOCK, W.NOTHING);
 		// at the first operation, or behind one that was done elsewhere
-		out.put(W.GET, O, W.I32_CONST).signed(this.first).put(W.I32_EQ, W.BR_IF, 0, W.GET, O, W.I32_CONST).signed(this.first).put(W.I32_SUB, W.I32_CONST, OP_BYTES_SHIFT, W.I32_SHR_U);
+		out.put(W.GET, O, W.I32_CONST).signed(this.first).put(W.I32_EQ, W.BR_IF, 0);
+		out.put(W.GET, O, W.I32_CONST).signed(this.first).put(W.I32_SUB, W.I32_CONST, OP_BYTES_SHIFT, W.I32_SHR_U);
 		out.put(W.BR_TABLE).unsigned(this.count + 1);
 		for (let i = -1; i <= this.count; i++)
 			out.unsigned(this.place.get(i) ?? 0);
@@ -422,7 +429,7 @@ class BlockFunction {
 	copy(k) {
 		const { body, index } = this.bodies[k], { list, locals, sets } = body, out = this.out, bytes = this.s.code.bytes;
 		const here = this.address(index), map = [C, O, N, LAST, ...this.scratch(locals)], known = new Map(), frames = [];
-		let depth = 0, stack = [], now = new Map();
+		let depth = 0, stack = [], now = new Map(), effect = 0; // where the last instruction ends that does more than make a value
 
 		this.clear(body, map);
 		for (const [local, kind] of [[C, PROCESSOR], [O, OPERATION]])
@@ -465,7 +472,7 @@ class BlockFunction {
 					out.put(W.GET).unsigned(map[i.a]);
 				}
 			} else if (op === W.SET || op === W.TEE) {
-				const value = pop(), sure = value.start >= 0 && value.kind && value.kind !== LOADED;
+				const value = pop(), sure = value.start >= effect && value.kind && value.kind !== LOADED;
 
 				for (const frame of frames)
 					frame.sets.add(i.a);
@@ -486,7 +493,7 @@ class BlockFunction {
 			} else if (op === W.I32_ADD) {
 				const b = pop(), a = pop(), [base, number] = b.kind === NUMBER ? [a, b] : [b, a];
 
-				if (number.kind === NUMBER && base.kind && base.kind !== LOADED && a.start >= 0 && b.start >= 0) {
+				if (number.kind === NUMBER && base.kind && base.kind !== LOADED && a.start >= effect && b.start >= a.start) {
 					const sum = { kind: base.kind, v: base.v + number.v | 0 };
 
 					out.length = a.start;
@@ -497,7 +504,7 @@ class BlockFunction {
 					raw();
 				}
 			} else if (op >= W.I32_LOAD && op <= W.I64_LOAD32_U) {
-				const a = pop(), value = a.kind === OPERATION && a.start >= 0 ? this.member(op, here, a.v + i.b) : undefined;
+				const a = pop(), value = a.kind === OPERATION && a.start >= effect ? this.member(op, here, a.v + i.b) : undefined;
 
 				if (value !== undefined) {
 					out.length = a.start;
@@ -507,7 +514,7 @@ class BlockFunction {
 					} else {
 						constant(Number(value) | 0);
 					}
-				} else if (a.kind === PROCESSOR && a.v >= 0 && a.start >= 0) {
+				} else if (a.kind === PROCESSOR && a.v >= 0 && a.start >= effect) {
 					out.length = a.start;
 					push();
 					out.put(W.GET, C, op, 0).unsigned(a.v + i.b);
@@ -585,24 +592,26 @@ class BlockFunction {
 				stack = [];
 				out.put(W.RETURN_CALL).unsigned(this.s.imported(i.a));
 			} else if (op === W.RETURN_CALL_INDIRECT) {
-				this.leave(k, depth, stack);
+				this.leave(k, depth, stack, effect);
 				stack = [];
 			} else {
 				stack = [];
 				raw();
 			}
+			if (!QUIET.has(op) && out.length > start)
+				effect = out.length;
 		}
 		out.put(W.RETURN, W.END, W.RETURN); // behind the end come branches to it
 	}
 
 	/** The tail call of a handler, whose arguments are on the stack. */
-	leave(k, depth, stack) {
+	leave(k, depth, stack, effect) {
 		const out = this.out, [c, o, , , slot] = stack.slice(-5);
 		const whole = stack.length >= 5, step = whole && o.kind === OPERATION ? o.v / OP_BYTES : -1;
 		const to = step > 0 ? this.place.get(this.bodies[k].index + step) : undefined;
 
 		if (to !== undefined && to > k) {
-			if (slot.kind === LOADED && slot.start >= 0)
+			if (slot.kind === LOADED && slot.start >= effect)
 				out.length = slot.start;
 			else
 				out.put(W.DROP);
@@ -750,7 +759,7 @@ export class Stitcher {
 		return this.imports.get(f);
 	}
 
-	/** Make a function of the COUNT operations behind FIRST, if first.run is WAITING: now or later. Returns bytes that were made. */
+	/** Make a function of the COUNT operations behind FIRST, if its run is WAITING: now or later. Returns bytes. */
 	make(first, count, waiting) {
 		const now = performance.now();
 
