@@ -25,6 +25,7 @@ class Channel(enum.IntEnum):
     MEDIUM = 16
     HOST_LOG = 17
     NMI = 18
+    MACHINE_CHECK = 19
 
 
 class StopReason(enum.IntEnum):
