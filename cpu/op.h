@@ -600,7 +600,7 @@ ALWAYS_INLINE bool flag_c(const struct cpu *c)
 	return c->cv >> 63;
 }
 /* The same, as a function that leaves the registers of its caller, which hardly ever needs it, alone. (flags.c) */
-#ifdef __clang__
+#if defined __clang__ && (defined __x86_64__ || defined __aarch64__)
 #define KEEPS_REGISTERS __attribute__((preserve_all))
 #else
 #define KEEPS_REGISTERS
