@@ -879,6 +879,8 @@ void make_single(struct trial *t, const struct isa_row *row, unsigned bits)
 	t->poke[0].bytes[t->poke[0].len] = 0xcc; /* whatever other pokes have put there */
 	t->poke[0].len += at + c.len < CODE_END;
 	t->through = one_in(2) || row->insn->ends || at + c.len >= CODE_END || is(row, " popf ");
+	if (t->through && row->insn->ends) /* it may lead into its own bytes: who knows what they do */
+		t->ever = OSZAPC;
 }
 
 /* ---- sequences ---- */
