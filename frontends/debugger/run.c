@@ -352,7 +352,7 @@ bool do_goto(struct session *s, const char *args)
 	s->interrupted = false;
 	errno = 0;
 	to.instructions = strtoull(args, &end, 0);
-	if (*args == '-' || errno)
+	if (*args == '-' || errno == ERANGE)
 		return complaint(s, "goto: %s: no place is there", args);
 	if (end == args) {
 		const struct bookmark *mark = NULL;
