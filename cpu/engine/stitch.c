@@ -32,6 +32,17 @@
 
 const bool stitch_built = VCPU_STITCH;
 
+#if VCPU_STITCH
+HANDLER(stitch_count)
+{
+	if (unlikely(((struct op *)o)->imm-- <= 0)) {
+		n += o->left;
+		LEAVE(EXIT_HOT);
+	}
+	RUN(o + 1);
+}
+#endif
+
 #if VCPU_STITCH && defined __x86_64__
 #include <sys/mman.h>
 #include <unistd.h>
@@ -171,15 +182,6 @@ void stitch_reset(struct stitch *s, size_t used)
 }
 
 /* ---- the counter ---- */
-
-HANDLER(stitch_count)
-{
-	if (unlikely(((struct op *)o)->imm-- <= 0)) {
-		n += o->left;
-		LEAVE(EXIT_HOT);
-	}
-	RUN(o + 1);
-}
 
 static s32 distance(const struct op *from, const u8 *to) { return (s32)(to - (const u8 *)from); }
 /* Is the block at FIRST stitched? */
@@ -671,14 +673,6 @@ bool stitch_done(const struct stitch *s, const struct op *first)
 	(void)first;
 	return false;
 }
-const u8 *stitch_code(const struct stitch *s, const struct op *first, const struct op *o, unsigned *size)
-{
-	(void)s;
-	(void)first;
-	(void)o;
-	(void)size;
-	return NULL;
-}
 
 struct stitch *stitch_new(size_t ops, struct op **arena)
 {
@@ -710,6 +704,19 @@ bool stitch_block(struct stitch *s, struct op *first, bool verified)
 	(void)first;
 	return false;
 }
+#endif
+
+#if !VCPU_STITCH || defined __wasm__
+/* In WebAssembly the host has the code, and says of none where it is. */
+const u8 *stitch_code(const struct stitch *s, const struct op *first, const struct op *o, unsigned *size)
+{
+	(void)s;
+	(void)first;
+	(void)o;
+	(void)size;
+	return NULL;
+}
+/* There handlers find both in the operations. */
 void stitch_link(struct stitch *s, struct op *jump)
 {
 	(void)s;

@@ -23,6 +23,7 @@ void stitch_reset(struct stitch *s, size_t used);
 /* Make O, a block's first operation, what lets it run that many TIMES, then asks for stitch_block by EXIT_HOT. disp:
  * operations of the block from here on; cost: distance from O to where stitched code enters the block. */
 void stitch_counter(const struct stitch *s, struct op *o, unsigned times);
+handler stitch_count; /* its handler */
 enum { HOT_AFTER = 24 }; /* usual times */
 /* Make code of the block that begins with the counter FIRST. False: there is no room left. VERIFIED: code
  * that shows by wrong results, or stops the host, where somebody takes the registers that it keeps from memory, or

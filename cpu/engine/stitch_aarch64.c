@@ -202,15 +202,6 @@ static bool has_room(const struct stitch *s, u32 size) { return s->hot + s->kept
 
 /* ---- the counter ---- */
 
-HANDLER(stitch_count)
-{
-	if (unlikely(((struct op *)o)->imm-- <= 0)) {
-		n += o->left;
-		LEAVE(EXIT_HOT);
-	}
-	RUN(o + 1);
-}
-
 void stitch_counter(const struct stitch *s, struct op *o, unsigned times)
 {
 	(void)s;

@@ -57,15 +57,6 @@ void stitch_reset(struct stitch *s, size_t used)
 	stitch_drop();
 }
 
-HANDLER(stitch_count)
-{
-	if (unlikely(((struct op *)o)->imm-- <= 0)) {
-		n += o->left;
-		LEAVE(EXIT_HOT);
-	}
-	RUN(o + 1);
-}
-
 /* The first operation of a block that is hot, until it has a function. */
 HANDLER(stitch_waiting) { RUN(o + 1); }
 
@@ -90,28 +81,5 @@ bool stitch_done(const struct stitch *s, const struct op *first)
 {
 	(void)s;
 	return first->dst;
-}
-
-/* The host has the code, and says of none where it is. */
-const u8 *stitch_code(const struct stitch *s, const struct op *first, const struct op *o, unsigned *size)
-{
-	(void)s;
-	(void)first;
-	(void)o;
-	(void)size;
-	return NULL;
-}
-
-/* Handlers find both in the operations. */
-void stitch_link(struct stitch *s, struct op *jump)
-{
-	(void)s;
-	(void)jump;
-}
-void stitch_forget(struct stitch *s, struct op *first, handler *stale)
-{
-	(void)s;
-	(void)first;
-	(void)stale;
 }
 #endif
