@@ -189,7 +189,8 @@ EVEX_BODY(vpternlog, parts3, parts_ternlog, PACKED, EXACT)
 #define TERNLOG_HANDLER(number, form, kind, vlen) \
 	HANDLER(h_ternlog_##number##_##form) \
 	{ \
-		return vec_fast_three(c, o, n, kind, vlen, true, parts_ternlog_##number, POST_EXACT, h_vpternlog); \
+		return vec_fast_three(c, o, n, kind, vlen, vlen, true, parts_ternlog_##number, POST_EXACT, \
+				      h_vpternlog); \
 	}
 #define TERNLOG(number) \
 	ALWAYS_INLINE vec parts_ternlog_##number(struct cpu *c, vec old, vec a, vec b, u8 imm, unsigned part) \

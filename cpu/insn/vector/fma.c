@@ -245,7 +245,7 @@ BODY_HANDLER(fma_sh)
 #define FMA_HANDLER(name, form, kind, vlen, zmm, slow) \
 	HANDLER(h_fmadd##name##_##form) \
 	{ \
-		return vec_fast_three(c, o, n, kind, vlen, zmm, lanes_fmadd##name, POST_NONE, slow); \
+		return vec_fast_three(c, o, n, kind, vlen, vlen, zmm, lanes_fmadd##name, POST_NONE, slow); \
 	}
 #define FMA_MASKED(name, form, kind, vlen, size, slow) \
 	HANDLER(h_fmadd##name##_k_##form) \
@@ -255,7 +255,7 @@ BODY_HANDLER(fma_sh)
 #define FMA_BROADCAST(name, vlen, size, slow) \
 	HANDLER(h_fmadd##name##_all_##vlen) \
 	{ \
-		return vec_fast_three_one_for_all(c, o, n, vlen, lanes_fmadd##name, 8 * (size), POST_NONE, slow); \
+		return vec_fast_three(c, o, n, KIND_INDEX, vlen, size, true, lanes_fmadd##name, POST_NONE, slow); \
 	}
 FMA_FAST(132, ps, 4, old, b, a)
 FMA_FAST(132, pd, 8, old, b, a)

@@ -220,10 +220,21 @@ ALWAYS_INLINE HANDLER_TYPE vec_fast(struct cpu *c, const struct op *o, s64 n, en
 	RUN(o + 1);
 }
 
-/* The second source's 16 bytes at PART, of SIZE bytes, which are at P if they are in memory. */
+/* An element of SIZE bytes at P, in all elements. */
+ALWAYS_INLINE vec vec_fast_broadcast(const u8 *p, unsigned size)
+{
+	const u64 v = get_size(p, size), q = size == 8 ? v : v | v << 32;
+
+	return (vec){ q, q };
+}
+
+/* The second source's 16 bytes at PART, of SIZE bytes, which are at P if they are in memory: less than 16 of PACKED are
+ * one element for all. */
 ALWAYS_INLINE vec vec_fast_part(const struct cpu *c, const struct op *o, const u8 *p, enum kind kind, enum lanes lanes,
 				unsigned size, unsigned part)
 {
+	if (lanes == PACKED && size < 16)
+		return vec_fast_broadcast(p, size);
 	if (lanes == COUNT)
 		part = 0;
 	if (part == 0)
@@ -245,12 +256,10 @@ ALWAYS_INLINE vec vec_fast_part(const struct cpu *c, const struct op *o, const u
 	} while (0)
 
 /* With EVEX, but no mask; or with VEX, where AVX-512 is enabled: what is above VLEN becomes zero. Of LANES that are
- * side by side, ONE or COUNT. */
+ * side by side, ONE or COUNT, which have SIZE bytes in the second source (see vec_fast_part). */
 ALWAYS_INLINE HANDLER_TYPE vec_fast_zmm(struct cpu *c, const struct op *o, s64 n, enum kind kind, unsigned vlen,
-					vec_fn *fn, unsigned bits, enum lanes lanes, enum post post, handler *slow)
+					vec_fn *fn, unsigned size, enum lanes lanes, enum post post, handler *slow)
 {
-	const unsigned size = vec_reads(lanes, bits, vlen);
-
 	VEC_FAST_OPERAND(p, kind, size, post != POST_EXACT, slow)
 #define PART(part) fn(c, vreg_get(c, o, third, part), vec_fast_part(c, o, p, kind, lanes, size, part), o->imm8, part)
 	VEC_FAST_RESULT(vlen, true, PART);
@@ -305,36 +314,14 @@ ALWAYS_INLINE HANDLER_TYPE vec_fast_masked(struct cpu *c, const struct op *o, s6
 	RUN(o + 1);
 }
 
-/* An element of SIZE bytes at P, in all elements. */
-ALWAYS_INLINE vec vec_fast_broadcast(const u8 *p, unsigned size)
+/* As vec_fast_zmm of PACKED lanes, and the destination is a third source; ZMM: see vec_fast_zmm, or there is nothing
+ * above 32 bytes. */
+ALWAYS_INLINE HANDLER_TYPE vec_fast_three(struct cpu *c, const struct op *o, s64 n, enum kind kind, unsigned vlen,
+					  unsigned size, bool zmm, evex_parts3 *fn, enum post post, handler *slow)
 {
-	const u64 v = get_size(p, size), q = size == 8 ? v : v | v << 32;
-
-	return (vec){ q, q };
-}
-
-/* With EVEX, no mask, and the second source an element of BITS in memory. */
-ALWAYS_INLINE HANDLER_TYPE vec_fast_one_for_all(struct cpu *c, const struct op *o, s64 n, unsigned vlen, vec_fn *fn,
-						unsigned bits, enum post post, handler *slow)
-{
-	vec b;
-
-	VEC_FAST_OPERAND(p, KIND_INDEX, bits / 8, post != POST_EXACT, slow)
-	b = vec_fast_broadcast(p, bits / 8);
-#define PART(part) fn(c, vreg_get(c, o, third, part), b, o->imm8, part)
-	VEC_FAST_RESULT(vlen, true, PART);
-#undef PART
-	RUN(o + 1);
-}
-
-/* As vec_fast_zmm with VLEN bytes of a second source, and of the destination as a third; ZMM: see vec_fast_zmm, or
- * there is nothing above 32 bytes. */
-ALWAYS_INLINE HANDLER_TYPE vec_fast_three(struct cpu *c, const struct op *o, s64 n, enum kind kind, unsigned vlen, bool zmm,
-					  evex_parts3 *fn, enum post post, handler *slow)
-{
-	VEC_FAST_OPERAND(p, kind, vlen, post != POST_EXACT, slow)
+	VEC_FAST_OPERAND(p, kind, size, post != POST_EXACT, slow)
 #define PART(part) fn(c, vreg_get(c, o, dst, part), vreg_get(c, o, third, part), \
-		      vec_fast_part(c, o, p, kind, PACKED, vlen, part), o->imm8, part)
+		      vec_fast_part(c, o, p, kind, PACKED, size, part), o->imm8, part)
 	VEC_FAST_RESULT(vlen, zmm, PART);
 #undef PART
 	RUN(o + 1);
@@ -354,7 +341,7 @@ ALWAYS_INLINE vec vec_masked_three(struct cpu *c, const struct vec_masking *m, e
 	return (fn(c, first, a, b, imm, part) & chosen) | (old & m->keep & ~chosen);
 }
 
-/* The same with a mask, and with an element of BITS in memory as the second source. */
+/* The same with a mask of elements of BITS. */
 ALWAYS_INLINE HANDLER_TYPE vec_fast_three_masked(struct cpu *c, const struct op *o, s64 n, enum kind kind,
 						 unsigned vlen, evex_parts3 *fn, unsigned bits, enum post post,
 						 handler *slow)
@@ -364,19 +351,6 @@ ALWAYS_INLINE HANDLER_TYPE vec_fast_three_masked(struct cpu *c, const struct op 
 	VEC_FAST_OPERAND(p, kind, vlen, post != POST_EXACT, slow)
 #define PART(part) vec_masked_three(c, &m, fn, vreg_get(c, o, dst, part), vreg_get(c, o, third, part), \
 				    vec_fast_part(c, o, p, kind, PACKED, vlen, part), o->imm8, part, post)
-	VEC_FAST_RESULT(vlen, true, PART);
-#undef PART
-	RUN(o + 1);
-}
-
-ALWAYS_INLINE HANDLER_TYPE vec_fast_three_one_for_all(struct cpu *c, const struct op *o, s64 n, unsigned vlen,
-						      evex_parts3 *fn, unsigned bits, enum post post, handler *slow)
-{
-	vec b;
-
-	VEC_FAST_OPERAND(p, KIND_INDEX, bits / 8, post != POST_EXACT, slow)
-	b = vec_fast_broadcast(p, bits / 8);
-#define PART(part) fn(c, vreg_get(c, o, dst, part), vreg_get(c, o, third, part), b, o->imm8, part)
 	VEC_FAST_RESULT(vlen, true, PART);
 #undef PART
 	RUN(o + 1);
@@ -442,7 +416,8 @@ void vec_choose_zmm(const struct dec *d, struct op *o, handler *const zmm[3][2],
 #define VEC_ZMM_HANDLER(form, kind, vlen, name, bits, lanes, post) \
 	HANDLER(h_##name##_##form) \
 	{ \
-		return vec_fast_zmm(c, o, n, kind, vlen, lanes_##name, bits, lanes, post, h_##name); \
+		return vec_fast_zmm(c, o, n, kind, vlen, lanes_##name, vec_reads(lanes, bits, vlen), lanes, post, \
+				    h_##name); \
 	}
 #define VEC_ZMM_HANDLERS(size, vlen, ...) \
 	VEC_ZMM_HANDLER(zmm##size##_reg, KIND_REG, vlen, __VA_ARGS__) \
@@ -462,11 +437,11 @@ void vec_choose_zmm(const struct dec *d, struct op *o, handler *const zmm[3][2],
 #define VEC_BROADCAST_HANDLERS(name, bits, post) \
 	HANDLER(h_##name##_all##bits##_256) \
 	{ \
-		return vec_fast_one_for_all(c, o, n, 32, lanes_##name, bits, post, h_##name); \
+		return vec_fast_zmm(c, o, n, KIND_INDEX, 32, lanes_##name, (bits) / 8, PACKED, post, h_##name); \
 	} \
 	HANDLER(h_##name##_all##bits##_512) \
 	{ \
-		return vec_fast_one_for_all(c, o, n, 64, lanes_##name, bits, post, h_##name); \
+		return vec_fast_zmm(c, o, n, KIND_INDEX, 64, lanes_##name, (bits) / 8, PACKED, post, h_##name); \
 	}
 #define VEC_MASKED(name, size) \
 	size, .masked = { { h_##name##_k##size##_256_reg, h_##name##_k##size##_256_index }, \
