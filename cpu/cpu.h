@@ -276,8 +276,8 @@ struct cpu {
 	 * Inside of blocks fix may have FIX_DEFERRED, and the logarithm of the size in bytes at FIX_SIZE. Then cv holds
 	 * the first operand of a subtraction, res the difference of the zero-extended operands, not cut; or, with
 	 * FIX_SUM, cv the first operand of an addition, res the sum, sign-extended.
-	 * FIX_CARRIED: a carry or borrow came in, and res is sign-extended in either case. FIX_KEPT, after INC and DEC: cv
-	 * has CF, which stays, in bit 63 instead, and res is sign-extended.
+	 * FIX_CARRIED: a carry or borrow came in, and res is sign-extended in either case. FIX_KEPT, after INC and DEC:
+	 * cv has CF, which stays, in bit 63 instead, and res is sign-extended.
 	 * FIX_LOOSE alone, after a shift: other bits of cv are still to be cleared. */
 	u64 res, cv;
 	u8 fix;

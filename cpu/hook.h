@@ -266,8 +266,8 @@ ALWAYS_INLINE enum hook_answer hook_access_seen(struct cpu *c, struct hooks *h, 
 	h->current = NULL;
 	return HOOK_GO;
 }
-/* The handler of a MOV that does the same as RUN, whose address is linear as it is, and calls K, the hook of memory that
- * is alone, an observer before accesses; else RUN. (move.c) */
+/* The handler of a MOV that does the same as RUN, whose address is linear as it is, and calls K, the hook of memory
+ * that is alone, an observer before accesses; else RUN. (move.c) */
 handler *hooked_move(handler *run, const struct hook *k);
 /* An instruction has read what it will write: if a hook undoes it then, it may have changed the flags. */
 void hook_keep_flags(struct cpu *c);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Pages that makedumpfile has compressed: by zlib and zstd (their libraries), LZO1X (Linux: Documentation/staging/lzo.rst)
- * and snappy (its format_description.txt). The two latter are bytes and copies of bytes that came before. */
+/* Pages that makedumpfile has compressed: by zlib and zstd (their libraries), LZO1X (Linux:
+ * Documentation/staging/lzo.rst) and snappy (its format_description.txt). The two latter are bytes and copies of bytes that came before. */
 #include <zlib.h>
 #if HAVE_LIBZSTD
 #include <zstd.h>

@@ -94,8 +94,8 @@ static bool valid(struct vcpu *v, const struct vcpu_hook *hook, unsigned *code)
 	else if (!hook->kinds || hook->kinds & ~(unsigned)ALL_KINDS)
 		machine_error(v, "there are no hooks of the kinds %x", hook->kinds);
 	else if (hook->first > hook->last)
-		machine_error(v, "a hook from %llx to %llx: the last address is below the first", (unsigned long long)hook->first,
-			      (unsigned long long)hook->last);
+		machine_error(v, "a hook from %llx to %llx: the last address is below the first",
+			      (unsigned long long)hook->first, (unsigned long long)hook->last);
 	else if (hook->instruction && (hook->kinds != HOOK_INSN || *code == CODE_NONE))
 		machine_error(v, hook->kinds != HOOK_INSN ? "a hook of '%s' must be of VCPU_HOOK_INSN alone"
 			      : "there is no instruction '%s'", hook->instruction);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Stitched blocks in WebAssembly (stitch.h). Code cannot be written there, but modules can be made while the program runs,
- * and their functions take places in the table by which handlers call each other. So frontends/web/stitch.js copies the
+/* Stitched blocks in WebAssembly (stitch.h). Code cannot be written there, but modules can be made while the program
+ * runs, and their functions take places in the table by which handlers call each other. So frontends/web/stitch.js copies the
  * bodies of a block's handlers, as they are in this module, into a function of a new module, and puts the function's
  * number into op.run of the block's first operation. It is a handler like any other: jumps to the block need no change.
  *
@@ -14,8 +14,8 @@
 
 #define IMPORT(name) __attribute__((import_module("vcpu"), import_name(#name))) name
 
-/* Make a function of the COUNT operations behind FIRST, now or later. It becomes their run, and FIRST's if that still is
- * WAITING, whose dst is 1 then. Returns bytes of code that were made. */
+/* Make a function of the COUNT operations behind FIRST, now or later. It becomes their run, and FIRST's if that still
+ * is WAITING, whose dst is 1 then. Returns bytes of code that were made. */
 u32 IMPORT(stitch_make)(struct op *first, unsigned count, handler *waiting);
 /* There are no blocks any more. */
 void IMPORT(stitch_drop)(void);

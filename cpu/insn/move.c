@@ -97,9 +97,9 @@ GEN(mov)
 	}
 }
 
-/* With one hook of memory, an observer before accesses (cpu/hook.h): _called is for a hook of all addresses, which alone
- * keeps them from the fast path, and calls it without the way through memory.c. _hooked looks at the fast path first;
- * _ranged is for the rest of it. */
+/* With one hook of memory, an observer before accesses (cpu/hook.h): _called is for a hook of all addresses, which
+ * alone keeps them from the fast path, and calls it without the way through memory.c. _hooked looks at the fast path
+ * first; _ranged is for the rest of it. */
 #define CALL_HOOK(size, access, value, ranged, slow) \
 	const u64 linear = op_sum(c, o, OP_BASE(o)); \
 	struct hooks *h = c->all->hooks; \
@@ -136,8 +136,8 @@ GEN(mov)
 #define MOV_HOOKED(size) \
 	MOV_CALLED(size, called, HANDLER, false) \
 	MOV_CALLED(size, ranged, FORWARDED_HANDLER, true) \
-	HANDLER(mov_rm##size##_hooked) { return mov_load(c, o, n, size, size, false, KIND_INDEX, mov_rm##size##_ranged, \
-		0); } \
+	HANDLER(mov_rm##size##_hooked) { return mov_load(c, o, n, size, size, false, KIND_INDEX, \
+		mov_rm##size##_ranged, 0); } \
 	HANDLER(mov_mr##size##_hooked) { return mov_store(c, o, n, size, KIND_INDEX, false, mov_mr##size##_ranged); } \
 	HANDLER(mov_mi##size##_hooked) { return mov_store(c, o, n, size, KIND_INDEX, true, mov_mi##size##_ranged); }
 MOV_HOOKED(1)

@@ -645,7 +645,8 @@ static bool refuse(const struct parsing *p, int c, const char *word)
 	else if (optopt > UCHAR_MAX)
 		complain("%s: this option has no argument", word);
 	else if (!optopt && several > 1)
-		complain("%s is short for several options (%s%s --help lists them)", word, p->window ? "" : "vcpu ", p->command);
+		complain("%s is short for several options (%s%s --help lists them)", word, p->window ? "" : "vcpu ",
+			 p->command);
 	else
 		complain("there is no option '%s' (%s%s --help lists the options)", optopt ? letter : word,
 			 p->window ? "" : "vcpu ", p->command);

@@ -97,7 +97,8 @@ static bool options(int argc, char **argv, uint64_t *port, int *status)
 			printf("vcpu-dap %s\n", vcpu_version());
 			return *status = STATUS_OK, false;
 		} else {
-			complain(*o == '-' ? "there is no option '%s' (--help lists them)" : "unexpected argument '%s' (--help)", o);
+			complain(*o == '-' ? "there is no option '%s' (--help lists them)"
+					   : "unexpected argument '%s' (--help)", o);
 			return false;
 		}
 	}

@@ -19,7 +19,8 @@ static const struct function { const char *name, *of; enum what what; bool reade
 	FOUR("_raw_spin_unlock", "_irqrestore", "spin lock", GIVES, false),
 	{ "_raw_spin_trylock", "spin lock", TAKES_1, false }, { "_raw_spin_trylock_bh", "spin lock", TAKES_1, false },
 	FOUR("_raw_write_lock", "_irqsave", "rwlock", TAKES, false),
-	FOUR("_raw_write_unlock", "_irqrestore", "rwlock", GIVES, false), { "_raw_write_trylock", "rwlock", TAKES_1, false },
+	FOUR("_raw_write_unlock", "_irqrestore", "rwlock", GIVES, false),
+	{ "_raw_write_trylock", "rwlock", TAKES_1, false },
 	FOUR("_raw_read_lock", "_irqsave", "rwlock (reader)", TAKES, true),
 	FOUR("_raw_read_unlock", "_irqrestore", "rwlock (reader)", GIVES, true),
 	{ "_raw_read_trylock", "rwlock (reader)", TAKES_1, true },
@@ -29,9 +30,12 @@ static const struct function { const char *name, *of; enum what what; bool reade
 	{ "mutex_trylock", "mutex", TAKES_1, false }, { "mutex_unlock", "mutex", GIVES, false },
 	{ "down_write", "semaphore", TAKES, false }, { "down_write_killable", "semaphore", TAKES_0, false },
 	{ "down_write_trylock", "semaphore", TAKES_1, false }, { "up_write", "semaphore", GIVES, false },
-	{ "down_read", "semaphore (reader)", TAKES, true }, { "down_read_interruptible", "semaphore (reader)", TAKES_0, true },
-	{ "down_read_killable", "semaphore (reader)", TAKES_0, true }, { "down_read_trylock", "semaphore (reader)", TAKES_1, true },
-	{ "up_read", "semaphore (reader)", GIVES, true }, { "downgrade_write", "semaphore (reader)", DOWNGRADES, false },
+	{ "down_read", "semaphore (reader)", TAKES, true },
+	{ "down_read_interruptible", "semaphore (reader)", TAKES_0, true },
+	{ "down_read_killable", "semaphore (reader)", TAKES_0, true },
+	{ "down_read_trylock", "semaphore (reader)", TAKES_1, true },
+	{ "up_read", "semaphore (reader)", GIVES, true },
+	{ "downgrade_write", "semaphore (reader)", DOWNGRADES, false },
 };
 enum { FUNCTIONS = sizeof functions / sizeof *functions, PENDING = 256, HELD = 1024, STACK_SHIFT = 14 };
 
@@ -71,7 +75,8 @@ static struct held *held_lock(struct locks *l, uint64_t lock, bool reader, uint6
 		if (h->lock != lock || h->reader != reader)
 			continue;
 		if (!found || !reader || (h->stack == stack) > (found->stack == stack) ||
-		    ((h->stack == stack) == (found->stack == stack) && h->since.instructions > found->since.instructions))
+		    ((h->stack == stack) == (found->stack == stack) &&
+		     h->since.instructions > found->since.instructions))
 			found = h;
 	}
 	return found;

@@ -162,8 +162,8 @@ bool symbols_read(struct session *s, const char *path, const uint64_t *offset)
 		ok = elf ? read_elf(s, &(struct elf){ (unsigned char *)data, len, data[4] == 2 }) : read_lines(s, data);
 		if (!elf && s->nsymbols == before) {
 			free(data);
-			return complaint(s, "%s has no symbols: it is neither an ELF file, nor a System.map or /proc/kallsyms "
-					 "with addresses", path);
+			return complaint(s, "%s has no symbols: it is neither an ELF file, nor a System.map or "
+					 "/proc/kallsyms with addresses", path);
 		}
 		by = offset ? *offset : moved_by(s, before);
 		for (size_t i = before; by && i < s->nsymbols; i++)

@@ -62,7 +62,8 @@ static void output(void *user, enum vcpu_channel channel, const void *data, size
 enum kind { TEXT, U64, UNSIGNED, FLAG };
 static const struct config_member { const char *name; size_t offset; enum kind kind; } members[] = {
 #define MEMBER(name, kind) { #name, offsetof(struct vcpu_config, name), kind }
-	MEMBER(engine, UNSIGNED), MEMBER(memory, U64), MEMBER(cpu, TEXT), MEMBER(bare, FLAG), MEMBER(kernel, TEXT), MEMBER(initrd, TEXT),
+	MEMBER(engine, UNSIGNED),
+	MEMBER(memory, U64), MEMBER(cpu, TEXT), MEMBER(bare, FLAG), MEMBER(kernel, TEXT), MEMBER(initrd, TEXT),
 	MEMBER(append, TEXT), MEMBER(processors, UNSIGNED), MEMBER(bios, TEXT), MEMBER(vars, TEXT),
 	MEMBER(display, TEXT), MEMBER(ide, FLAG), MEMBER(boot, TEXT), MEMBER(nic, TEXT), MEMBER(console, FLAG),
 	MEMBER(rng, FLAG), MEMBER(share, TEXT), MEMBER(sound, FLAG), MEMBER(serial_instant, FLAG),

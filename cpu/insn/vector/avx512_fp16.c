@@ -61,7 +61,8 @@ BFLOAT16_FMA(vfnmsub, true, true)
 
 static u64 add_half_product(struct cpu *c, u64 a, u64 b, u64 sum)
 {
-	return soft_fma(c, soft_convert(c, (u16)a, f16, f32), soft_convert(c, (u16)b, f16, f32), sum, false, false, f32);
+	return soft_fma(c, soft_convert(c, (u16)a, f16, f32), soft_convert(c, (u16)b, f16, f32), sum, false, false,
+			f32);
 }
 
 static u64 element_dot_half(struct cpu *c, const struct element *e)

@@ -245,8 +245,8 @@ ALWAYS_INLINE vec vec_fast_part(const struct cpu *c, const struct op *o, const u
 /* The destination becomes PART(0) to PART(3), of which VLEN bytes are not zero. ZMM: it has 64 bytes, not 32. */
 #define VEC_FAST_RESULT(vlen, zmm, PART) \
 	do { \
-		const vec r0 = PART(0), r1 = (vlen) >= 32 ? PART(1) : vec_zero, r2 = (vlen) == 64 ? PART(2) : vec_zero, \
-			  r3 = (vlen) == 64 ? PART(3) : vec_zero; \
+		const vec r0 = PART(0), r1 = (vlen) >= 32 ? PART(1) : vec_zero, \
+			  r2 = (vlen) == 64 ? PART(2) : vec_zero, r3 = (vlen) == 64 ? PART(3) : vec_zero; \
 		if (zmm) { \
 			vreg_set(c, o, dst, 3, r3); \
 			vreg_set(c, o, dst, 2, r2); \
